@@ -6,6 +6,8 @@ pub mod apple;
 pub mod docker;
 pub mod fake;
 mod feature;
+#[cfg(test)]
+mod testing;
 mod text;
 
 use std::collections::BTreeMap;

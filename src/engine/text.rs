@@ -1,4 +1,5 @@
-//! An engine's words, made safe to show: its text is as hostile as what containers put into it.
+//! An engine's words, made safe to show: its text is as hostile as what containers put into it, and an answer
+//! about a container has the container's environment in it, which no error may quote.
 
 use crate::sandbox::text::is_unsafe;
 
@@ -6,6 +7,8 @@ use crate::sandbox::text::is_unsafe;
 const LIMIT: usize = 256;
 /// Ends a text that was cut.
 const CUT: &str = "…";
+/// Longest word of an engine's that is quoted, in bytes.
+const WORD: usize = 32;
 
 /// Escapes control and direction-changing characters and cuts the text to 256 bytes.
 pub(super) fn clean(text: &str) -> String {
@@ -26,9 +29,40 @@ pub(super) fn clean(text: &str) -> String {
     clean
 }
 
+/// A word that an answer has where one of a few is known, to be quoted in an error. What is not letters alone
+/// is no new word of the engine's but something out of place, and stays unsaid.
+pub(super) fn word(word: &str) -> String {
+    let plain = word.len() <= WORD && word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if plain { format!("{word:?}") } else { CUT.to_owned() }
+}
+
+/// A parser's message without the values that it quotes. serde quotes text as `string "…"`, and the names of
+/// variants and fields in backticks.
+pub(super) fn without_values(message: &str) -> String {
+    let hidden = between(message, "\"", "\"");
+    ["unknown variant `", "unknown field `"]
+        .into_iter()
+        .fold(hidden, |message, start| between(&message, start, "`, "))
+}
+
+/// The text with `…` for what stands between the first `start` and the last `end` after it.
+fn between(text: &str, start: &str, end: &str) -> String {
+    let Some((before, rest)) = text.split_once(start) else { return text.to_owned() };
+    let after = rest.rsplit_once(end).map_or("", |(_, after)| after);
+    format!("{before}{start}…{end}{after}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_plain_word_is_quoted() {
+        assert_eq!(word("hibernating"), "\"hibernating\"");
+        for other in ["TOKEN=canary", "two words", "sk-5714", "a\u{1b}b", &"x".repeat(33)] {
+            assert_eq!(word(other), "…");
+        }
+    }
 
     #[test]
     fn ordinary_text_stays() {

@@ -11,10 +11,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::errors::{self, garbled};
+use super::errors::{self, garbled, unreadable};
 use super::id::{foreign_id, read_labels};
 use super::run::Output;
 use super::sightings::Seen;
+use crate::engine::text;
 use crate::engine::{Call, EngineError, Inspected, Listed};
 use crate::plan::policy::{Grant, Isolation, MountGrant};
 use crate::plan::{Binding, ContainerId, ContainerState, Limits, NetworkChoice};
@@ -103,7 +104,7 @@ pub(super) fn service(output: &Output) -> Result<Service, EngineError> {
         Ok(status) => status,
         Err(error) => {
             let refused = errors::refusal(call, output);
-            return Err(refused.unwrap_or_else(|| garbled(call, &error.to_string())));
+            return Err(refused.unwrap_or_else(|| unreadable(call, &error)));
         }
     };
     if output.code != Some(0) || status.status != "running" {
@@ -237,7 +238,7 @@ pub(super) struct Shown {
 /// What `ls -a --format json` says.
 pub(super) fn list(call: Call, json: &[u8]) -> Result<Vec<Shown>, EngineError> {
     let entries: Vec<Entry> =
-        serde_json::from_slice(json).map_err(|error| garbled(call, &error.to_string()))?;
+        serde_json::from_slice(json).map_err(|error| unreadable(call, &error))?;
     entries.into_iter().map(|entry| shown(call, entry)).collect()
 }
 
@@ -251,14 +252,16 @@ fn shown(call: Call, entry: Entry) -> Result<Shown, EngineError> {
         // Until it has ended.
         "running" | "stopping" => true,
         "stopped" => false,
-        other => return Err(garbled(call, &format!("unknown container state {other:?}"))),
+        other => {
+            return Err(garbled(call, &format!("unknown container state {}", text::word(other))));
+        }
     };
     let Configuration { id: name, creation_date, resources, .. } = &configuration;
     let (labels, mark) = read_labels(configuration.labels.clone());
     let created_at = match (&mark, creation_date) {
         (Some(mark), _) => Some(mark.created_at),
         (None, Some(date)) => {
-            Some(date.parse().map_err(|error| garbled(call, &format!("creationDate: {error}")))?)
+            Some(date.parse().map_err(|_| garbled(call, "creationDate is no time"))?)
         }
         // The older generation does not tell when somebody else made something.
         (None, None) => None,
@@ -314,7 +317,7 @@ fn bindings(call: Call, published: &[Published]) -> Result<Vec<Binding>, EngineE
         let protocol = match range.proto.as_str() {
             "tcp" => Protocol::Tcp,
             "udp" => Protocol::Udp,
-            other => return Err(garbled(call, &format!("unknown protocol {other:?}"))),
+            other => return Err(garbled(call, &format!("unknown protocol {}", text::word(other)))),
         };
         for offset in 0..range.count.unwrap_or(1) {
             let port = |first: u16| {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::engine::text::clean;
+use crate::engine::text::{clean, without_values};
 use crate::engine::{Call, EngineError};
 use crate::plan::ContainerId;
 
@@ -140,6 +140,11 @@ pub(super) fn about(id: &ContainerId, error: EngineError) -> EngineError {
 /// Whether a start was refused because the virtual machine of a server that died is still there.
 pub(super) fn is_left_over(error: &EngineError) -> bool {
     matches!(error, EngineError::Busy(message) if message.starts_with(LEFT_OVER))
+}
+
+/// An answer that a parser cannot read, in its words, but for the values that these quote.
+pub(super) fn unreadable(call: Call, error: &impl ToString) -> EngineError {
+    garbled(call, &without_values(&error.to_string()))
 }
 
 /// An answer that cannot be read.

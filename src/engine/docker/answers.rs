@@ -17,6 +17,7 @@ use super::dialect::{Dialect, OwnWays};
 use super::errors::{garbled, unreadable};
 use super::userns::UserNamespace;
 use super::{isolation, limits};
+use crate::engine::text;
 use crate::engine::{Call, Capabilities, EngineError, Inspected, Listed};
 use crate::plan::{BindMount, Binding, ContainerId, ContainerState};
 use crate::sandbox::Protocol;
@@ -59,7 +60,7 @@ pub(super) fn parts(version: SystemVersion) -> Vec<(String, String)> {
 /// A full id, or the engine's answer is none.
 pub(super) fn container_id(call: Call, id: String) -> Result<ContainerId, EngineError> {
     let full = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if full { Ok(ContainerId(id)) } else { Err(garbled(call, &format!("{id:?} is no full id"))) }
+    if full { Ok(ContainerId(id)) } else { Err(garbled(call, "the id is no full id")) }
 }
 
 /// Only what [`Listed`] holds; the rest of each container, most of the bytes, is skipped undecoded.
@@ -109,7 +110,9 @@ fn state(call: Call, word: &str) -> Result<ContainerState, EngineError> {
         "exited" | "stopped" => ContainerState::Exited,
         "removing" => ContainerState::Removing,
         "dead" => ContainerState::Dead,
-        other => return Err(garbled(call, &format!("unknown container state {other:?}"))),
+        other => {
+            return Err(garbled(call, &format!("unknown container state {}", text::word(other))));
+        }
     })
 }
 
@@ -174,7 +177,7 @@ pub(super) fn inspected(
         mounts,
     } = serde_json::from_slice(json).map_err(|error| unreadable(Call::Inspect, &error))?;
     if id != asked.0 {
-        return Err(garbled(Call::Inspect, &format!("asked for {asked}, told of {id}")));
+        return Err(garbled(Call::Inspect, &format!("asked for {asked}, told of another")));
     }
     let host: HostConfig = serde_json::from_value(Value::Object(raw.clone()))
         .map_err(|error| unreadable(Call::Inspect, &error))?;
@@ -239,7 +242,7 @@ fn time(field: &str, text: Option<&str>) -> Result<Option<Timestamp>, EngineErro
         Some(text) => text
             .parse()
             .map(Some)
-            .map_err(|_| garbled(Call::Inspect, &format!("{field} is {text:?}"))),
+            .map_err(|_| garbled(Call::Inspect, &format!("{field} is no time"))),
     }
 }
 

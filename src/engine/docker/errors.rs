@@ -7,7 +7,7 @@ use std::time::Duration;
 use bollard::errors::Error;
 
 use super::connect::Address;
-use crate::engine::text::clean;
+use crate::engine::text::{clean, without_values};
 use crate::engine::{Call, EngineError};
 
 /// One line of [`MEANINGS`]; the first that matches decides.
@@ -216,21 +216,6 @@ pub(super) fn translate(
 /// a container has its environment in it.
 pub(super) fn unreadable(call: Call, error: &impl ToString) -> EngineError {
     garbled(call, &without_values(&error.to_string()))
-}
-
-/// serde quotes text as `string "…"`, and the names of variants and fields in backticks.
-fn without_values(message: &str) -> String {
-    let hidden = between(message, "\"", "\"");
-    ["unknown variant `", "unknown field `"]
-        .into_iter()
-        .fold(hidden, |message, start| between(&message, start, "`, "))
-}
-
-/// The text with `…` for what stands between the first `start` and the last `end` after it.
-fn between(text: &str, start: &str, end: &str) -> String {
-    let Some((before, rest)) = text.split_once(start) else { return text.to_owned() };
-    let after = rest.rsplit_once(end).map_or("", |(_, after)| after);
-    format!("{before}{start}…{end}{after}")
 }
 
 /// An answer that cannot be read.

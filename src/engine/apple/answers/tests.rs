@@ -2,6 +2,7 @@
 
 use super::super::sightings::Sightings;
 use super::*;
+use crate::engine::testing::with_each_value_replaced;
 use std::time::Duration;
 
 const NEWER: &str = r#"[{"configuration": {
@@ -79,6 +80,18 @@ fn every_answer_cut_short_is_an_error_and_shows_no_secret() {
     }
     let wrong = NEWER.replace("[\"TOKEN=canary-4711\"]", "{\"TOKEN\": \"canary-4711\"}");
     assert!(one(&wrong).is_ok(), "the environment is not read");
+}
+
+#[test]
+fn what_is_out_of_place_in_an_answer_is_not_quoted() {
+    let answer = serde_json::from_str(NEWER).unwrap();
+    let changed = with_each_value_replaced(&answer, "TOKEN=canary-4711");
+    let read = changed.iter().map(|answer| list(Call::List, answer.to_string().as_bytes()));
+    let errors: Vec<EngineError> = read.filter_map(Result::err).collect();
+    assert!(errors.len() > 10, "{errors:?}");
+    for error in errors {
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+    }
 }
 
 #[test]

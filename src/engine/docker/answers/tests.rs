@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::engine::testing::with_each_value_replaced;
 use crate::plan::Limits;
 
 const ID: &str = "8747c1db73c3f4176eb77630e2d20d91444b84565469d0057630e6fd58b64eed";
@@ -142,6 +143,20 @@ fn an_answer_about_another_container_is_refused() {
     let mut other = details();
     other["Id"] = json!("f".repeat(64));
     assert!(matches!(inspect(&other), Err(EngineError::Garbled { .. })));
+}
+
+#[test]
+fn what_is_out_of_place_in_an_answer_is_not_quoted() {
+    let canary = "TOKEN=canary-5714";
+    let lists = with_each_value_replaced(&json!([summary("running")]), canary);
+    let lists = lists.iter().map(read).filter_map(Result::err);
+    let inspects = with_each_value_replaced(&details(), canary);
+    let inspects = inspects.iter().map(inspect).filter_map(Result::err);
+    let errors: Vec<EngineError> = lists.chain(inspects).collect();
+    assert!(errors.len() > 20, "{errors:?}");
+    for error in errors {
+        assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+    }
 }
 
 #[test]
