@@ -30,7 +30,8 @@ use super::limiter::Limiter;
 use super::observe::{Claim, Observer, Standing, container, inspect_exactly, own_network};
 use super::reconcile::HOST_DEADLINE;
 use crate::sandbox::text::shown_path;
-pub use error::{POLICY_VIOLATION, StepError};
+use error::POLICY_VIOLATION;
+pub use error::StepError;
 pub use request::{Recipe, create_request};
 use verify::{Readiness, differences, readiness};
 

@@ -13,9 +13,7 @@ use kube::runtime::controller::Action;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::execute::{
-    Ceiling, ExecuteContext, Executor, POLICY_VIOLATION, Recipe, StepDone, StepError,
-};
+use super::execute::{Ceiling, ExecuteContext, Executor, Recipe, StepDone, StepError};
 use super::facts::{self, PermissionCache};
 use super::host;
 use super::observe::Observer;
@@ -503,52 +501,29 @@ impl Reconcile<'_> {
         desired: &Desired,
         look: &Look,
     ) -> Outcome {
-        let failed = |kind, message: &str, terminal| Outcome::Failed {
-            kind,
-            message: message.to_owned(),
-            terminal,
-        };
         match result {
             Ok(StepDone::Container(id)) if matches!(step, Step::Create { .. }) => {
                 Outcome::Created(id.clone())
             }
             Ok(_) => Outcome::Done,
-            Err(StepError::ImageMissing(message)) => self.image_missing(desired, message, failed),
-            Err(StepError::PortBusy { port, message }) => {
+            Err(StepError::ImageMissing(message)) => self.image_missing(desired, message),
+            Err(error @ StepError::PortBusy { port, .. }) => {
                 let (book, observed) = (&self.context.ports, &look.observed);
                 let (facts, memory) = (&look.facts, &look.memory);
                 if facts::give_up_ports(book, desired, step, observed, facts, memory, *port) {
                     return Outcome::Void;
                 }
-                failed(HoldKind::PortConflict, message, false)
+                error.outcome()
             }
-            Err(StepError::Terminal { message, .. }) => {
-                failed(HoldKind::StartFailed, message, true)
-            }
-            Err(StepError::Retry { reason: POLICY_VIOLATION, message }) => {
-                failed(HoldKind::PolicyViolation, message, false)
-            }
-            Err(StepError::Retry { message, .. }) => failed(HoldKind::StartFailed, message, false),
-            Err(
-                StepError::Gone(_)
-                | StepError::Changed(_)
-                | StepError::Foreign { .. }
-                | StepError::OutcomeUnknown(_)
-                | StepError::EngineDown(_),
-            ) => Outcome::Void,
+            Err(error) => error.outcome(),
         }
     }
 
     /// The engine does not have the image: it is pulled, unless the spec forbids that.
-    fn image_missing(
-        &self,
-        desired: &Desired,
-        message: &str,
-        failed: impl Fn(HoldKind, &str, bool) -> Outcome,
-    ) -> Outcome {
+    fn image_missing(&self, desired: &Desired, message: &str) -> Outcome {
         if desired.pull_policy == crate::sandbox::PullPolicy::Never {
             let message = format!("{message} (imagePullPolicy is Never)");
-            return failed(HoldKind::ImageUnavailable, &message, false);
+            return StepError::ImageMissing(message).outcome();
         }
         self.context.puller.request(desired.name.as_str(), &desired.container.image);
         Outcome::Void

@@ -17,6 +17,8 @@ use crate::life::{Effects, Life, STEPS, Seen, Step};
 const SIZE: &str = "SANDKEEPER_TEST_SWEEP";
 /// Set to the number that a failed run has printed, to draw the same lots again.
 const SEED: &str = "SANDKEEPER_TEST_SEED";
+/// The call that starts a container.
+const START: &str = "POST /containers/*/start";
 /// Lives at once: they wait more than they work.
 const AT_ONCE: usize = 5;
 const SLOW_AT_ONCE: usize = 12;
@@ -217,8 +219,9 @@ impl<B: Blow> Sweep<'_, B> {
     /// What is not as in a clean life.
     fn judge(&self, blows: &[B], played: &Played) -> Vec<String> {
         let mut wrong = Vec::new();
-        // Only an engine that refuses the replacement is a reason to roll back, and a death is none.
-        let refused = !self.kills && blows.iter().any(|blow| blow.step() == Step::Replace);
+        // Only an engine that refuses to start the replacement is a reason to roll back, and a death is none.
+        let start = |blow: &B| blow.step() == Step::Replace && blow.point() == START;
+        let refused = !self.kills && blows.iter().any(start);
         if played.edits_again > usize::from(refused) {
             wrong.push(format!("{} edits were rolled back", played.edits_again));
         }

@@ -7,7 +7,7 @@ use crate::plan::{ContainerId, HoldKind, Outcome};
 pub(super) const SECRET_UNAVAILABLE: &str = "SecretUnavailable";
 
 /// Reason when a container has more than the policy allows.
-pub const POLICY_VIOLATION: &str = "PolicyViolation";
+pub(super) const POLICY_VIOLATION: &str = "PolicyViolation";
 
 /// Why a step was not carried out. Whatever it is, the next thing to do is to observe.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,16 +77,17 @@ impl StepError {
         }
     }
 
-    /// What a plan remembers of it. What was not to the point any more, or is not known, is charged to
-    /// nobody. A missing image and a busy port are the caller's to settle first: by a pull, by another
-    /// port.
+    /// What a plan remembers of it. What was not to the point any more, is not known, or is for the next look to
+    /// tell (a container that is not ours), is charged to nobody. A missing image and a busy port are the
+    /// caller's to settle first: by a pull, by another port.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let kind = match self {
-            Self::Gone(_) | Self::Changed(_) | Self::OutcomeUnknown(_) | Self::EngineDown(_) => {
-                return Outcome::Void;
-            }
-            Self::Foreign { .. } => HoldKind::NameConflict,
+            Self::Gone(_)
+            | Self::Changed(_)
+            | Self::Foreign { .. }
+            | Self::OutcomeUnknown(_)
+            | Self::EngineDown(_) => return Outcome::Void,
             Self::ImageMissing(_) => HoldKind::ImageUnavailable,
             Self::PortBusy { .. } => HoldKind::PortConflict,
             Self::Retry { reason: SECRET_UNAVAILABLE, .. } => HoldKind::SecretUnavailable,
@@ -123,12 +124,8 @@ impl StepError {
     }
 
     /// Class of a failed call that was only to read. Whatever went wrong, nothing was done and nothing is
-    /// known.
+    /// known: no spec is to blame for it, and no edit is undone.
     pub(super) fn of_reading(error: &EngineError) -> Self {
-        let message = error.to_string();
-        match error {
-            EngineError::Failed { .. } => Self::Retry { reason: "EngineError", message },
-            _ => Self::EngineDown(message),
-        }
+        Self::EngineDown(error.to_string())
     }
 }

@@ -115,6 +115,7 @@ async fn a_container_that_is_not_ours_is_never_touched() {
         for step in steps_on(&foreign.id) {
             let error = bench.execute(step.clone()).await.unwrap_err();
             assert_eq!(error.reason(), "NameConflict", "{step:?} of {}", foreign.name);
+            assert_eq!(error.outcome(), Outcome::Void, "the next look tells of it");
         }
         assert_eq!(bench.engine.mutations(), [""; 0]);
         assert_eq!(bench.engine.get(&foreign.id), Some(foreign));
@@ -181,10 +182,15 @@ async fn a_container_that_is_gone_or_changed_is_planned_for_again() {
 async fn nothing_is_asked_of_an_engine_that_cannot_show_the_container() {
     let bench = bench();
     bench.engine.add(owned("m", "web", Slot::Main));
+    let down = EngineError::Unreachable("down".to_owned());
+    let fails = EngineError::Failed { status: 500, message: "fails".to_owned() };
     for step in steps_on(&id("m")) {
-        let down = EngineError::Unreachable("down".to_owned());
-        bench.engine.fail_next("inspect", Fault::Refused(down));
-        assert_eq!(bench.execute(step).await.unwrap_err().reason(), "EngineUnavailable");
+        for answer in [&down, &fails] {
+            bench.engine.fail_next("inspect", Fault::Refused(answer.clone()));
+            let error = bench.execute(step.clone()).await.unwrap_err();
+            assert_eq!(error.reason(), "EngineUnavailable");
+            assert_eq!(error.outcome(), Outcome::Void, "no spec is to blame");
+        }
     }
     assert_eq!(bench.engine.mutations(), [""; 0]);
 }

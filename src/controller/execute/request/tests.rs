@@ -5,6 +5,7 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::controller::execute::fixture::{Kitchen, desired};
 use crate::controller::stub_engine::identity;
+use crate::plan::{HoldKind, Outcome};
 
 #[test]
 fn every_field_of_the_spec_reaches_the_request() {
@@ -43,7 +44,10 @@ fn no_container_is_asked_for_without_its_secret() {
     kitchen.secrets.clear();
     let error = create_request(&kitchen.recipe(), &identity(), Slot::Main).unwrap_err();
     assert_eq!(error.reason(), "SecretUnavailable");
-    assert_eq!(error.to_string(), "env TOKEN: /run/secrets/token was not read");
+    let message = "env TOKEN: /run/secrets/token was not read".to_owned();
+    assert_eq!(error.to_string(), message);
+    let kind = HoldKind::SecretUnavailable;
+    assert_eq!(error.outcome(), Outcome::Failed { kind, message, terminal: false });
 }
 
 #[test]
