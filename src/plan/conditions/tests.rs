@@ -6,7 +6,7 @@ use super::*;
 use crate::plan::observed::{Blocker, BlockerKind, Foreign};
 use crate::plan::testing::{LOOPBACK, at, container, desired, exited, fingerprint, tcp_probe};
 use crate::plan::{
-    ContainerId, Facts, Failure, Finished, Limits, Memory, Observed, Permission, PullView,
+    ContainerId, Facts, Failure, Finished, Limits, Memory, Observed, Permission, Port, PullView,
     Rejected, Restarts, Slot, plan,
 };
 use crate::sandbox::{RestartPolicy, ShutdownPolicy, UpdatePolicy};
@@ -194,6 +194,7 @@ fn situations() -> Vec<(&'static str, Situation, &'static str, &'static str)> {
             up,
         ),
         ("probe fails", probed(failing("main")), "False ProbeFailing", up),
+        ("another one's probe fails", probed(failing("another")), "False ContainerStarting", up),
         (
             "not alive",
             with_main(running()).but(|it| it.facts.liveness = failing("main")),
@@ -345,7 +346,21 @@ fn situations() -> Vec<(&'static str, Situation, &'static str, &'static str)> {
             "False ContainerSucceeded",
             up,
         ),
+        (
+            "done, and edited to something impossible",
+            finished(0)
+                .but(|it| it.observed.main = Some(exited(older(), 0, 990)))
+                .but(blocked(BlockerKind::MountUnavailable)),
+            "False MountUnavailable",
+            "False MountUnavailable",
+        ),
         ("to be suspended", with_main(running()).but(suspended), "False SandboxSuspended", up),
+        (
+            "edited and to be suspended",
+            with_main(older()).but(suspended),
+            "False SandboxSuspended",
+            "False UpdatePending",
+        ),
         ("suspended", with_main(in_state(Exited)).but(suspended), "False SandboxSuspended", up),
         ("never made, suspended", situation().but(suspended), "False SandboxSuspended", up),
         ("expired", with_main(in_state(Exited)).but(expired), "False SandboxExpired", up),
@@ -407,6 +422,36 @@ fn each_situation_has_its_words() {
         assert_eq!(says(&status, "Ready"), ready, "{what}");
         assert_eq!(says(&status, "UpToDate"), up_to_date, "{what}");
     }
+}
+
+#[test]
+fn a_probe_that_waits_says_for_what() {
+    let waiting = with_main(running()).but(|it| {
+        it.desired.readiness = Some(tcp_probe());
+        it.facts.readiness = ProbeView::Pending { message: "connection refused".to_owned() };
+    });
+    assert_eq!(waiting.status().condition("Ready").unwrap().message, "connection refused");
+}
+
+#[test]
+fn each_port_goes_by_its_own_name() {
+    let status = with_main(running())
+        .but(|it| {
+            let port = |name: &str, container_port, protocol| Port {
+                name: name.to_owned(),
+                container_port,
+                protocol,
+                ..it.desired.container.ports[0].clone()
+            };
+            it.desired.container.ports = vec![
+                port("metrics", 9090, Protocol::Tcp),
+                port("dns", 8080, Protocol::Udp),
+                port("http", 8080, Protocol::Tcp),
+            ];
+        })
+        .status();
+    let names: Vec<_> = status.endpoints.iter().map(|endpoint| &*endpoint.name).collect();
+    assert_eq!(names, ["http"]);
 }
 
 #[test]

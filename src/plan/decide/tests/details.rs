@@ -31,3 +31,66 @@ fn a_port_is_told_from_another_of_its_number_by_the_protocol() {
     case.observed.main = Some(main);
     assert_eq!(text(&case.plan()), "start main");
 }
+
+/// A replacement is coming up, and its predecessor was stopped.
+fn replacing(readiness: ProbeView) -> Case {
+    let mut case = case();
+    case.desired.readiness = Some(tcp_probe());
+    let new = Container { started_at: Some(at(999)), ..container("new", &case.desired) };
+    case.observed.replacement = Some(new);
+    case.observed.predecessor = Some(exited(container("old", &desired("app:0")), 143, 998));
+    case.facts.readiness = readiness;
+    case
+}
+
+#[test]
+fn a_replacement_says_what_it_waits_for_if_anybody_knows() {
+    let hold = |message: &str| {
+        let case = replacing(ProbeView::Pending { message: message.to_owned() });
+        case.plan().hold.unwrap().message
+    };
+    let what = hold("");
+    assert!(!what.contains(':'), "{what}");
+    assert_eq!(hold("connection refused"), format!("{what}: connection refused"));
+}
+
+#[test]
+fn another_spec_that_was_rejected_ends_no_replacement() {
+    let mut case = replacing(ProbeView::Pending { message: String::new() });
+    let rejected =
+        |spec_hash: String| Rejected { spec_hash, message: "it exited".to_owned(), at: at(900) };
+    case.memory.rejected = Some(rejected("another".to_owned()));
+    assert_eq!(text(&case.plan()), "hold Replacing");
+    case.memory.rejected = Some(rejected(case.hash()));
+    assert!(text(&case.plan()).contains("remove new"), "{}", text(&case.plan()));
+}
+
+#[test]
+fn nothing_is_replaced_that_is_being_removed_or_cannot_live_again() {
+    for (state, planned) in
+        [(ContainerState::Removing, "hold Busy"), (ContainerState::Dead, "remove main")]
+    {
+        let mut case = case();
+        let main = container("main", &desired("app:0"));
+        case.observed.main = Some(Container { state, ..main });
+        assert_eq!(text(&case.plan()), planned, "{state}");
+    }
+}
+
+#[test]
+fn whether_to_start_again_is_not_guessed() {
+    let mut case = case();
+    case.desired.restart_policy = RestartPolicy::OnFailure;
+    let nobody_knows =
+        Container { exit_code: None, ..exited(container("main", &case.desired), 0, 990) };
+    case.observed.main = Some(nobody_knows.clone());
+    let plan = case.plan();
+    assert_eq!(text(&plan), "hold FieldRefused");
+    assert!(plan.hold.unwrap().message.starts_with("spec.restartPolicy: "));
+
+    case.observed.main = Some(Container { oom_killed: true, ..nobody_knows.clone() });
+    assert_eq!(text(&case.plan()), "start main", "that it ran out of memory is a failure");
+    case.observed.main = Some(nobody_knows);
+    case.desired.restart_policy = RestartPolicy::Always;
+    assert_eq!(text(&case.plan()), "start main", "nobody asks");
+}

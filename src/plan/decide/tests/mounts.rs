@@ -55,6 +55,16 @@ fn a_container_with_a_swapped_mount_is_stopped_at_once_and_without_grace() {
 }
 
 #[test]
+fn only_the_container_with_the_swapped_mount_is_stopped() {
+    let mut case = started();
+    case.facts.mounts = swapped("another");
+    assert_eq!(case.plan(), Plan::default());
+    case.facts.mounts = swapped("main");
+    case.observed.main = Some(Container { state: ContainerState::Created, ..made("main") });
+    assert_eq!(text(&case.plan()), "start main");
+}
+
+#[test]
 fn whatever_else_the_spec_asks_for_the_stop_comes_first() {
     let edits: [fn(&mut Desired); 4] = [
         |desired| desired.container.image = "app:2".to_owned(),

@@ -193,3 +193,37 @@ fn nothing_is_allowed_below_a_directory_that_others_can_swap() {
     assert!(mode(0o1777).is_ok(), "sticky: names belong to their owners");
     assert!(mode(0o700).is_ok());
 }
+
+#[test]
+fn the_first_directory_that_others_can_swap_is_named() {
+    let mut root = root("/shared/team/runs", false);
+    root.route[1].mode = 0o777;
+    let refusal = judge(&source("/shared/team/runs/x"), false, &host(Some(vec![root])));
+    let refusal = refusal.unwrap_err().to_string();
+    assert!(refusal.contains("but /shared has mode 0777"), "{refusal}");
+}
+
+#[test]
+fn no_file_of_a_place_that_is_reserved_whole_is_read() {
+    let reserved = host(None).reserved;
+    let why = |path| not_to_be_read(&file(path), &reserved);
+    let socket = "it is /run/docker.sock or in it, the host's";
+    assert_eq!(why("/run/docker.sock").as_deref(), Some(socket));
+    let data = "it is /var/lib/docker or in it, the host's";
+    assert_eq!(why("/var/lib/docker/x/token").as_deref(), Some(data));
+    for fine in ["/etc/token", "/srv/specs/token", "/srv/token", "/var/lib/token"] {
+        assert_eq!(why(fine), None, "{fine}");
+    }
+}
+
+#[test]
+fn a_source_that_is_another_file_or_gone_is_named() {
+    let judged = [source("/srv/a"), source("/srv/b")];
+    let (a, b) = (Some(id("/srv/a")), Some(id("/srv/b")));
+    let other = Some(id("/srv/x"));
+    let path = Some(Path::new("/srv/b"));
+    for now in [&[a, other][..], &[a, None], &[a]] {
+        assert_eq!(changed(&judged, now), path, "{now:?}");
+    }
+    assert_eq!(changed(&judged, &[a, b]), None);
+}
