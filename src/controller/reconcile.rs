@@ -462,7 +462,7 @@ impl Reconcile<'_> {
                 });
             }
             // Only to know them again, should the engine's words hold one.
-            Step::Start { .. } | Step::StartCreated if desired.container.has_secrets() => {
+            Step::Start { .. } | Step::StartCreated if desired.container.has_secret_files() => {
                 (secrets, _) =
                     facts::ingredients(&context.secrets, desired).await.unwrap_or_default();
                 request.secrets = Some(&secrets);

@@ -122,12 +122,6 @@ impl ContainerSpec {
         self.command.as_ref().and_then(|command| command.first()).map(String::as_str)
     }
 
-    /// Whether its environment has secret files.
-    #[must_use]
-    pub fn has_secrets(&self) -> bool {
-        self.env.values().any(|value| matches!(value, EnvValue::SecretFile(_)))
-    }
-
     /// Whether a fingerprint's field depends on the content of a secret file.
     #[must_use]
     pub fn is_secret_field(&self, field: &str) -> bool {
@@ -336,3 +330,6 @@ pub enum ProbeAction {
         command: Vec<String>,
     },
 }
+
+#[cfg(test)]
+mod tests;

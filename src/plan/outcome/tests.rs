@@ -149,6 +149,16 @@ mod observing {
     }
 
     #[test]
+    fn only_an_engine_that_returned_after_a_restart_ends_its_streak() {
+        let mut case = Case::with_main(ended(1));
+        case.memory.restarts = Restarts { total: 6, streak: 4, last_at: Some(at(900)) };
+        for (returned, streak) in [(899, 4), (900, 4), (901, 0)] {
+            case.facts.engine_returned_at = Some(at(returned));
+            assert_eq!(case.observing().restarts.streak, streak, "{returned}");
+        }
+    }
+
+    #[test]
     fn a_running_container_ends_every_failure_and_is_put_on_record() {
         let mut case = Case::with_main(main());
         case.memory.failure = Some(failure("app:1", 3));
@@ -308,6 +318,44 @@ mod acting {
         let case = Case::with_main(ended(1));
         let memory = case.acting(aside(), Cause::SpecChanged);
         assert_eq!(memory.idle_predecessor, Some(id("main")));
+    }
+
+    /// Where nothing can be renamed, the replacement's creation is the moment.
+    #[test]
+    fn under_fixed_names_it_is_judged_when_its_replacement_is_made() {
+        let create = || Step::Create { slot: Slot::Replacement };
+        let of = |main: Option<Container>, fixed_names: bool, served: bool| {
+            let mut case = case();
+            case.observed.main = main;
+            case.facts.fixed_names = fixed_names;
+            case.memory.was_ready = served.then(|| id("main"));
+            case.acting(create(), Cause::SpecChanged).idle_predecessor
+        };
+        let created = Container { state: ContainerState::Created, ..main() };
+        assert_eq!(of(Some(ended(1)), true, false), Some(id("main")));
+        assert_eq!(of(Some(ended(1)), true, true), None, "it has served");
+        assert_eq!(of(Some(ended(1)), false, false), None, "it is renamed first");
+        assert_eq!(of(Some(main()), true, false), None, "it runs");
+        assert_eq!(of(Some(created), true, false), None, "it was never started");
+        assert_eq!(of(None, true, false), None);
+    }
+
+    #[test]
+    fn what_has_mounts_is_to_be_compared_after_its_start() {
+        let mount = crate::plan::BindMount {
+            host_path: "/srv/a".into(),
+            mount_path: "/data".to_owned(),
+            read_only: false,
+            create: None,
+        };
+        let mounted = Container { mounts: vec![mount], ..container("old", &desired("app:0")) };
+        let mut case = Case::with_main(ended(1));
+        case.observed.predecessor = Some(mounted);
+        let started = |container: &str| {
+            case.acting(Step::Start { container: id(container) }, Cause::NotRunning).unproven
+        };
+        assert_eq!(started("old"), Some(id("old")));
+        assert_eq!(started("main"), None);
     }
 
     #[test]

@@ -95,7 +95,8 @@ impl FromStr for ImagePattern {
         if digest.is_some_and(|digest| digest.contains('*')) {
             return Err("a digest is whole or left out".to_owned());
         }
-        let last = rest.rfind('/').map_or(0, |slash| slash + 1);
+        // A colon before that is a registry's port.
+        let last = rest.rfind('/').unwrap_or(0);
         let (repository, tag) = match rest[last..].split_once(':') {
             Some((name, tag)) => (&rest[..last + name.len()], Some(tag)),
             None => (rest, None),

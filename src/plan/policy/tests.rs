@@ -326,6 +326,10 @@ fn row_39_modes_that_let_everybody_on_the_host_write_are_refused() {
         open(&mut policy);
         assert_eq!(told(text, &policy), [""; 0]);
     }
+    for mode in ["0755", "0770", "0775"] {
+        let text = format!("{{mounts: [{{hostPath: /srv/a, mountPath: /data, create: {{mode: '{mode}'}}}}]}}");
+        assert_eq!(told(&text, &closed), [""; 0]);
+    }
     // In the container alone it opens nothing of the host's.
     let inside = "{permissions: [{path: /mnt/user-data, mode: '0777', create: true}]}";
     assert_eq!(told(inside, &Policy::default()), [""; 0]);
@@ -355,6 +359,19 @@ fn row_40_limits_beyond_the_most_are_refused_and_what_says_nothing_gets_the_most
     let filled = admit(&sandbox("{}"), &settings(policy), Path::new("/")).unwrap().desired;
     assert_eq!(filled.limits, most);
     assert_eq!(filled.container.shared_memory, Some(32 << 20));
+}
+
+#[test]
+fn shared_memory_is_asked_for_only_where_the_engines_default_is_too_much() {
+    let given = |most: Option<i64>| {
+        let mut policy = Policy::default();
+        policy.limits.shared_memory = most;
+        let admitted = admit(&sandbox("{}"), &settings(policy), Path::new("/specs")).unwrap();
+        admitted.desired.container.shared_memory
+    };
+    assert_eq!(given(None), None);
+    assert_eq!(given(Some(DEFAULT_SHARED_MEMORY)), None);
+    assert_eq!(given(Some(DEFAULT_SHARED_MEMORY - 1)), Some(DEFAULT_SHARED_MEMORY - 1));
 }
 
 #[test]

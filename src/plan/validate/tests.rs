@@ -259,14 +259,26 @@ permissions: [{path: rel, mode: '755'}]
 
 #[test]
 fn a_huge_environment_value_is_refused_and_not_quoted() {
-    let mut sandbox = sandbox("image: a");
-    let value = Some("s".repeat(1 << 20));
-    sandbox.spec.env =
-        Some(vec![crate::sandbox::EnvVar { name: "A".into(), value, value_from: None }]);
-    assert_eq!(
-        check(&sandbox, &settings()).unwrap_err(),
-        ["spec.env[0].value: has 1048576 bytes; at most 131072 are allowed"]
-    );
+    let with_value_of = |bytes: usize| {
+        let mut sandbox = sandbox("image: a");
+        let value = Some("s".repeat(bytes));
+        sandbox.spec.env =
+            Some(vec![crate::sandbox::EnvVar { name: "A".into(), value, value_from: None }]);
+        check(&sandbox, &settings())
+    };
+    assert!(with_value_of(131_072).is_ok());
+    for bytes in [131_073, 1 << 20] {
+        let told = format!("spec.env[0].value: has {bytes} bytes; at most 131072 are allowed");
+        assert_eq!(with_value_of(bytes).unwrap_err(), [told]);
+    }
+}
+
+#[test]
+fn a_mode_of_the_engine_is_no_network_of_a_user() {
+    assert!(is_network_name("lab") && is_network_name("lab_2.a-b"));
+    for other in ["host", "Host", "none", "container:x", "-lab", "", "a/b"] {
+        assert!(!is_network_name(other), "{other}");
+    }
 }
 
 #[test]

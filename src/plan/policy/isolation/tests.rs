@@ -67,6 +67,53 @@ fn what_is_narrower_or_left_to_the_engine_is_as_asked() {
 }
 
 #[test]
+fn what_a_spec_asks_for_is_all_of_it() {
+    let mut desired = desired("app:1");
+    let security = &mut desired.container.security;
+    (security.run_as_user, security.run_as_group) = (Some(1000), Some(1001));
+    security.read_only_root = true;
+    let asked = Isolation::of(&desired);
+    assert_eq!(asked.grant, Grant::of(&desired));
+    assert_eq!((asked.group, asked.read_only_root), (Some(1001), Some(true)));
+    assert!(asked.told && asked.beyond.is_empty() && asked.unasked.is_empty());
+}
+
+#[test]
+fn who_asked_for_every_capability_gets_no_more_than_asked() {
+    let mut found = Isolation::default();
+    found.grant.capabilities.insert("SYS_ADMIN".to_owned());
+    let mut all = Isolation::default();
+    all.grant.capabilities.insert("ALL".to_owned());
+    assert_eq!(all.widened(&found), [""; 0]);
+    let mut privileged = Isolation::default();
+    privileged.grant.privileged = true;
+    assert_eq!(privileged.widened(&found), [""; 0]);
+}
+
+#[test]
+fn a_container_that_has_more_than_the_policy_allows_is_not_taken_over() {
+    let mut policy = Policy::default();
+    policy.networks.0.push("lab".to_owned());
+    let told = |widen: Widen| {
+        let mut isolation = Isolation::default();
+        widen(&mut isolation);
+        forbids_adoption(("box", "1f"), &isolation, &policy).map(|blocker| blocker.message)
+    };
+    assert_eq!(told(|it| it.further_networks.push("lab".to_owned())), None);
+    let cases: [(Widen, &str); 4] = [
+        (|it| it.grant.privileged = true, "policy.privileged (allowed: false)"),
+        (|it| it.further_networks.push("home".to_owned()), "policy.networks (allowed: lab)"),
+        (|it| it.beyond.push("PidMode: host".to_owned()), "PidMode: host, which no sandbox can"),
+        (|it| it.unknown.push("Novelty: 1".to_owned()), "Novelty: 1, which no sandbox can have"),
+    ];
+    for (widen, why) in cases {
+        let told = told(widen).unwrap_or_default();
+        assert!(told.starts_with("container box (1f) is not taken over: "), "{told}");
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[test]
 fn a_container_of_ours_is_started_below_the_policy_only() {
     let desired = desired("app:1");
     let fingerprint = fingerprint(&desired);

@@ -62,6 +62,15 @@ fn a_root_that_is_mounted_on_another_root_is_the_one() {
     let table = MountTable(vec![row(1, 1, "0:1", "/", "/"), row(2, 1, "8:1", "/", "/")]);
     assert_eq!(table.shown_at(Path::new("/a")), Some(("8:1", "/a".into())));
     assert_eq!(MountTable::default().shown_at(Path::new("/a")), None);
+    let alone = MountTable(vec![row(1, 1, "0:1", "/", "/")]);
+    assert_eq!(alone.shown_at(Path::new("/a")), Some(("0:1", "/a".into())), "its own parent");
+}
+
+#[test]
+fn a_mount_that_stands_on_none_of_these_is_not_on_the_way() {
+    let mut table = outside();
+    table.0.push(row(9, 77, "0:9", "/", "/elsewhere"));
+    assert_eq!(table.shown_at(Path::new("/etc")), Some(("8:1", "/etc".into())));
 }
 
 #[test]
@@ -89,9 +98,11 @@ fn a_link_of_the_image_moves_a_mount_and_is_no_swap() {
     let mounts = [mount("/srv/a", "/var/run/x")];
     let moved = inside(&[("8:2", "/a", "/run/x")]);
     assert_eq!(swapped(&mounts, &outside(), &moved), [""; 0]);
-    let swapped_too = inside(&[("8:1", "/etc", "/run/x")]);
-    let told = swapped(&mounts, &outside(), &swapped_too);
-    assert_eq!(told, ["mounts[/var/run/x]: nothing is mounted"]);
+    for (device, root) in [("8:1", "/etc"), ("8:1", "/a"), ("8:2", "/b")] {
+        let swapped_too = inside(&[(device, root, "/run/x")]);
+        let told = swapped(&mounts, &outside(), &swapped_too);
+        assert_eq!(told, ["mounts[/var/run/x]: nothing is mounted"], "{device} {root}");
+    }
 }
 
 #[test]
