@@ -38,16 +38,16 @@ fn a_probe_reaches_a_container_that_publishes_its_port() {
     desired.container.ports.insert(0, other);
     let made_before = container("main", &desired);
     let tcp = |port: &str| probe(ProbeAction::Tcp { port: port.to_owned() });
-    let name = |probe| desired.probed_port(probe).map(|port| port.name.as_str());
+    let number = |probe: &ProbeSpec| desired.probed_port(probe).map(|port| port.container_port);
 
     let http = probe(ProbeAction::Http { path: "/".to_owned(), port: "http".to_owned() });
-    assert_eq!((name(&http), name(&tcp("http"))), (Some("http"), Some("http")));
+    assert_eq!((number(&http), number(&tcp("http"))), (Some(8080), Some(8080)));
     assert!(desired.reaches(&http, &made_before));
-    assert_eq!(name(&tcp("other")), Some("other"));
+    assert_eq!(number(&tcp("other")), Some(9));
     assert!(!desired.reaches(&tcp("other"), &made_before), "it has no such port");
 
     let command = probe(ProbeAction::Exec { command: vec!["true".to_owned()] });
-    assert_eq!(name(&command), None);
+    assert_eq!(number(&command), None);
     assert!(desired.reaches(&command, &made_before));
 }
 

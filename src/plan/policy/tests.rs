@@ -327,7 +327,9 @@ fn row_39_modes_that_let_everybody_on_the_host_write_are_refused() {
         assert_eq!(told(text, &policy), [""; 0]);
     }
     for mode in ["0755", "0770", "0775"] {
-        let text = format!("{{mounts: [{{hostPath: /srv/a, mountPath: /data, create: {{mode: '{mode}'}}}}]}}");
+        let text = format!(
+            "{{mounts: [{{hostPath: /srv/a, mountPath: /data, create: {{mode: '{mode}'}}}}]}}"
+        );
         assert_eq!(told(&text, &closed), [""; 0]);
     }
     // In the container alone it opens nothing of the host's.

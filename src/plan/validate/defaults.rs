@@ -22,8 +22,9 @@ pub(super) fn fill(
     // One end of life excludes the other: a spec that sets one takes neither from the defaults.
     let ends = own.shutdown_time.is_some() || own.shutdown_after.is_some();
     let network = own.network.or(default.network);
-    let ports = own.ports.or_else(|| default_ports(network.as_ref()?.mode, default.ports.clone()));
-    let ports = ports.or(default.ports);
+    // Without a network nothing can be published, so the default is no port.
+    let alone = network.as_ref().is_some_and(|it| it.mode == Some(NetworkMode::None));
+    let ports = own.ports.or(if alone { Some(Vec::new()) } else { default.ports });
     let mut usable = |name: &str, probe: Option<Probe>| {
         probe.filter(|probe| fits(probe, ports.as_deref(), name, findings))
     };
@@ -57,14 +58,6 @@ pub(super) fn fill(
         shutdown_policy: own.shutdown_policy.or(default.shutdown_policy),
         update_policy: own.update_policy.or(default.update_policy),
     }
-}
-
-/// Without a network nothing can be published, so the default is no port.
-fn default_ports(
-    mode: Option<NetworkMode>,
-    default: Option<Vec<ContainerPort>>,
-) -> Option<Vec<ContainerPort>> {
-    if mode == Some(NetworkMode::None) { Some(Vec::new()) } else { default }
 }
 
 /// Whether a probe of the defaults names a TCP port that the sandbox has.

@@ -34,6 +34,11 @@ fn a_spec_that_ends_one_way_takes_no_other_end_from_the_defaults() {
         with_defaults("{image: a, shutdownTime: 2026-08-02T00:00:00Z}", "shutdownAfter: 1h")
             .desired;
     assert_eq!(desired.shutdown_at, Some("2026-08-02T00:00:00Z".parse().unwrap()));
+    let time = "shutdownTime: 2026-08-02T00:00:00Z";
+    let desired = with_defaults("{image: a, shutdownAfter: 1h}", time).desired;
+    assert_eq!(desired.shutdown_at, Some("2026-08-01T13:00:00Z".parse().unwrap()));
+    let desired = with_defaults("image: a", time).desired;
+    assert_eq!(desired.shutdown_at, Some("2026-08-02T00:00:00Z".parse().unwrap()));
 }
 
 #[test]
@@ -53,6 +58,32 @@ fn a_default_probe_that_does_not_fit_gives_way_with_a_notice() {
             "the daemon's default readinessProbe asks for port 8080, which this sandbox does not have; it is not used"
         ]
     );
+}
+
+#[test]
+fn a_default_probe_fits_a_tcp_port_of_its_name_or_number() {
+    let by_name = "livenessProbe: {tcpSocket: {port: main}}";
+    let by_number = "livenessProbe: {tcpSocket: {port: 9}}";
+    for (ports, defaults, fits) in [
+        ("[{name: main, containerPort: 9}]", by_name, true),
+        ("[{name: other, containerPort: 9}]", by_name, false),
+        ("[{name: main, containerPort: 9}]", by_number, true),
+        ("[{name: main, containerPort: 8}]", by_number, false),
+        ("[{name: main, containerPort: 9, protocol: UDP}]", by_number, false),
+        ("[{containerPort: 9, protocol: UDP}, {containerPort: 9}]", by_number, true),
+    ] {
+        let Validated { desired, notices, .. } =
+            with_defaults(&format!("{{image: a, ports: {ports}}}"), defaults);
+        let found = (desired.liveness.is_some(), notices.is_empty());
+        assert_eq!(found, (fits, fits), "{ports} {defaults}");
+    }
+}
+
+#[test]
+fn with_a_network_the_default_ports_are_published() {
+    let desired =
+        with_defaults("{image: a, network: {mode: Bridge}}", "ports: [{containerPort: 1}]").desired;
+    assert_eq!(desired.container.ports, [tcp("1-tcp", 1)]);
 }
 
 #[test]
