@@ -178,6 +178,14 @@ fn nothing_prints_the_key() {
     assert!(!printed.contains("a key") && !printed.contains("97, 32"), "{printed}");
 }
 
+#[test]
+fn only_the_very_id_on_record_is_on_record() {
+    let id = |id: &str| ContainerId(id.to_owned());
+    assert!(Identity::is_recorded(Some(&id("a")), &id("a")));
+    assert!(!Identity::is_recorded(Some(&id("a")), &id("ab")));
+    assert!(!Identity::is_recorded(None, &id("a")));
+}
+
 proptest! {
     #[test]
     fn whatever_we_name_we_recognise(

@@ -88,19 +88,10 @@ impl FromStr for ImagePattern {
         let probe = plain.replace('*', "x");
         Reference::parse(&probe)
             .map_err(|reason| format!("is not a pattern of images: {reason}"))?;
-        let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest)),
-            None => (text, None),
-        };
+        let Reference { repository, tag, digest } = Reference::split(text);
         if digest.is_some_and(|digest| digest.contains('*')) {
             return Err("a digest is whole or left out".to_owned());
         }
-        // A colon before that is a registry's port.
-        let last = rest.rfind('/').unwrap_or(0);
-        let (repository, tag) = match rest[last..].split_once(':') {
-            Some((name, tag)) => (&rest[..last + name.len()], Some(tag)),
-            None => (rest, None),
-        };
         let (registry, path) = spelt_out(repository);
         let parts = Parts {
             registry,

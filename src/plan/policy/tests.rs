@@ -409,6 +409,46 @@ fn an_unrestricted_policy_allows_what_the_default_one_refuses() {
                 env: [{name: T, valueFrom: {secretFile: /s}}], \
                 ports: [{containerPort: 80, hostPort: 80, hostIP: 0.0.0.0}]}";
     assert_eq!(told(text, &Policy::unrestricted()), [""; 0]);
+    let profile = "{securityContext: {seccompProfile: {type: Localhost, localhostProfile: /p/a}}}";
+    let open = "{securityContext: {seccompProfile: {type: Unconfined}}, \
+                mounts: [{hostPath: /srv, mountPath: /data}], \
+                permissions: [{path: /data, mode: '0777'}]}";
+    for text in [profile, open] {
+        assert_eq!(told(text, &Policy::unrestricted()), [""; 0], "{text}");
+        assert_ne!(told(text, &Policy::default()), [""; 0], "{text}");
+    }
+    let literal = sandbox("{env: [{name: TOKEN, value: x}]}");
+    let admitted = admit(&literal, &settings(Policy::unrestricted()), Path::new("/specs")).unwrap();
+    assert_eq!(admitted.notices, [""; 0]);
+    assert_eq!(Policy::unrestricted().max_sandboxes, None);
+}
+
+#[test]
+fn a_profile_that_cannot_be_named_is_allowed_where_some_are() {
+    let mut grant = Grant::of(&desired("app:1"));
+    grant.seccomp = SeccompGrant::Profile(None);
+    let refused = |profiles: &[&str]| {
+        let profiles = profiles.iter().map(Into::into).collect();
+        seccomp(&grant, &SeccompRule { unconfined: false, profiles })
+    };
+    assert_eq!(refused(&["/p"]), None);
+    assert_eq!(
+        refused(&[]).unwrap().to_string(),
+        "spec.securityContext.seccompProfile: a profile of its own is not allowed by \
+         policy.seccomp.profiles (allowed: nothing)"
+    );
+}
+
+#[test]
+fn a_violation_is_a_problem_of_the_policys_and_all_of_them_are_one_text() {
+    let violation = |field: &str| Violation::new(field, "true", "privileged", "false");
+    let problem = Problem::from(violation("spec.a"));
+    assert_eq!(problem.reason, ProblemReason::PolicyViolation);
+    let one = "spec.a: true is not allowed by policy.privileged (allowed: false)";
+    assert_eq!(problem.to_string(), one);
+    let both = as_text(&[violation("spec.a"), violation("spec.b")]);
+    assert_eq!(both, format!("{one}; {}", one.replace("spec.a", "spec.b")));
+    assert_eq!(as_text(&[]), "");
 }
 
 proptest! {

@@ -50,6 +50,21 @@ impl<'a> Reference<'a> {
         parse(image)
     }
 
+    /// The parts where its separators are, unchecked.
+    pub(in crate::plan) fn split(image: &'a str) -> Self {
+        let (rest, digest) = match image.split_once('@') {
+            Some((rest, digest)) => (rest, Some(digest)),
+            None => (image, None),
+        };
+        // A colon after the last slash starts the tag; one before it belongs to the domain's port.
+        let last = rest.rfind('/').unwrap_or(0);
+        let (repository, tag) = match rest[last..].split_once(':') {
+            Some((name, tag)) => (&rest[..last + name.len()], Some(tag)),
+            None => (rest, None),
+        };
+        Self { repository, tag, digest }
+    }
+
     /// What tells `registry:5000/app` and `example.com/app` from `library/app`.
     pub(in crate::plan) fn is_like_domain(first: &str) -> bool {
         is_like_domain(first)
@@ -60,20 +75,11 @@ fn parse(image: &str) -> Result<Reference<'_>, &'static str> {
     if image.is_empty() {
         return Err("it is empty");
     }
-    let (rest, digest) = match image.split_once('@') {
-        Some((rest, digest)) => (rest, Some(digest)),
-        None => (image, None),
-    };
-    // A colon after the last slash starts the tag; one before it belongs to the domain's port.
-    let last = rest.rfind('/').map_or(0, |slash| slash + 1);
-    let (repository, tag) = match rest[last..].split_once(':') {
-        Some((name, tag)) => (&rest[..last + name.len()], Some(tag)),
-        None => (rest, None),
-    };
-    check_repository(repository)?;
-    tag.map_or(Ok(()), check_tag)?;
-    digest.map_or(Ok(()), check_digest)?;
-    Ok(Reference { repository, tag, digest })
+    let reference = Reference::split(image);
+    check_repository(reference.repository)?;
+    reference.tag.map_or(Ok(()), check_tag)?;
+    reference.digest.map_or(Ok(()), check_digest)?;
+    Ok(reference)
 }
 
 fn check_repository(repository: &str) -> Result<(), &'static str> {
@@ -192,10 +198,14 @@ mod tests {
             "[::1]:5000/app",
             "[fe80::1]/app",
             "Example.COM/app",
+            "my-registry.example/app",
             "a__b/c.d/e---f_g",
             &format!("app@{digest}"),
             &format!("example.com/app:1@{digest}"),
             &format!("a:{}", "t".repeat(128)),
+            &format!("app@sha384:{}", "a".repeat(96)),
+            &format!("app@sha512:{}", "a".repeat(128)),
+            &"a".repeat(255),
         ] {
             assert!(parse(good).is_ok(), "{good}: {:?}", parse(good));
         }
@@ -229,6 +239,7 @@ mod tests {
             "example.com:port/app",
             "example.com:99999/app",
             "-example.com/app",
+            "exam_ple.com/app",
             "[::1/app",
             "[nonsense]/app",
             "[::1]x/app",
@@ -236,6 +247,7 @@ mod tests {
             "x@",
             "x@md5:d41d8cd98f00b204e9800998ecf8427e",
             &format!("x@sha256:{}", "A".repeat(64)),
+            &format!("x@sha512:{}", "a".repeat(64)),
             &"a".repeat(64),
             &"a".repeat(256),
             &"x".repeat(10_000),

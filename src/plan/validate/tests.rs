@@ -324,6 +324,16 @@ fn the_same_port_over_tcp_and_udp_is_two_ports() {
 }
 
 #[test]
+fn the_name_of_a_port_has_at_most_fifteen_characters() {
+    let port = |name: &str| format!("ports: [{{containerPort: 80, name: {name}}}]");
+    let longest = "abcdefghij-1234";
+    assert_eq!(valid(&format!("image: a\n{}", port(longest))).container.ports[0].name, longest);
+    let told = "spec.ports[0].name: \"abcdefghij-12345\" is not a port's name: use lower-case letters, \
+                digits and dashes, at most 15";
+    assert_eq!(problems(&port("abcdefghij-12345")), [told]);
+}
+
+#[test]
 fn a_namespace_is_ignored_and_said_so() {
     let mut sandbox = sandbox("image: a");
     sandbox.metadata.namespace = Some("team".to_owned());

@@ -77,6 +77,23 @@ fn mount_paths_are_absolute_normalised_and_not_the_runtimes() {
 }
 
 #[test]
+fn the_modes_of_what_the_runtime_makes_are_not_repaired() {
+    assert_eq!(permission_path("/mnt/a/"), Ok("/mnt/a".to_owned()));
+    assert_eq!(permission_path("/etc"), Ok("/etc".to_owned()), "the container's own");
+    for path in ["/", "//", "/proc", "/dev/shm", "/sys/fs/cgroup", "relative"] {
+        assert!(permission_path(path).is_err(), "{path:?}");
+    }
+}
+
+#[test]
+fn a_path_has_a_longest_length() {
+    let longest = format!("/{}", "a".repeat(MAX_PATH - 1));
+    assert_eq!(mount_path(&longest), Ok(longest.clone()));
+    let told = format!("has {} bytes; a path has at most {MAX_PATH}", MAX_PATH + 1);
+    assert_eq!(mount_path(&format!("{longest}a")), Err(told));
+}
+
+#[test]
 fn modes_are_four_octal_digits_without_special_bits() {
     assert_eq!(mode("0755"), Ok(0o755));
     assert_eq!(mode("0000"), Ok(0));
