@@ -100,6 +100,20 @@ mod tests {
     fn jitter_differs_between_sandboxes_and_repeats_for_one() {
         assert_eq!(delay(5, "a"), delay(5, "a"));
         assert_ne!(delay(5, "a"), delay(5, "b"));
+        let tenth = |number: u32| (jitter(&format!("s{number}"), 1) * 10.0).floor().to_string();
+        let tenths: std::collections::BTreeSet<String> = (0..200).map(tenth).collect();
+        assert_eq!(tenths.len(), 10, "a fleet is spread over all of it: {tenths:?}");
+    }
+
+    #[test]
+    fn a_healthy_stretch_since_the_last_restart_ends_the_streak_of_one_that_is_gone() {
+        let last: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let restarts = Restarts { total: 9, streak: 4, last_at: Some(last) };
+        let healthy = plus(last, HEALTHY_STRETCH);
+        assert_eq!(streak_after_absence(&restarts, healthy), 0);
+        assert_eq!(streak_after_absence(&restarts, healthy - SignedDuration::from_millis(1)), 4);
+        let never = Restarts { last_at: None, ..restarts };
+        assert_eq!(streak_after_absence(&never, healthy), 4);
     }
 
     #[test]

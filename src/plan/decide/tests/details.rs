@@ -94,3 +94,24 @@ fn whether_to_start_again_is_not_guessed() {
     case.desired.restart_policy = RestartPolicy::Always;
     assert_eq!(text(&case.plan()), "start main", "nobody asks");
 }
+
+#[test]
+fn where_nothing_is_renamed_the_new_container_takes_the_name_that_is_free() {
+    for (name, slot) in [("sandbox-web", "Replacement"), ("sandbox-web.new", "Main")] {
+        let mut case = case();
+        case.facts.fixed_names = true;
+        let main = Container { name: name.to_owned(), ..container("main", &desired("app:0")) };
+        case.observed.main = Some(main);
+        let expected = format!("create {slot}, stop main, start created; hold Replacing");
+        assert_eq!(text(&case.plan()), expected);
+    }
+}
+
+#[test]
+fn one_alone_that_is_being_removed_is_judged_as_what_it_is() {
+    let mut case = case();
+    case.desired.operating_mode = OperatingMode::Suspended;
+    let state = ContainerState::Removing;
+    case.observed.main = Some(Container { state, ..container("main", &case.desired) });
+    assert_eq!(text(&case.plan()), "hold Suspended");
+}

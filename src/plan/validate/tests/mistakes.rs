@@ -1,6 +1,6 @@
 //! Each mistake alone, with the whole message: they are what a user has to go by.
 
-use super::problems;
+use super::{problems, valid};
 
 #[track_caller]
 fn assert_told(table: &[(&str, &str)]) {
@@ -114,6 +114,18 @@ fn mistakes_in_limits_and_probes_say_what_to_do() {
             "spec.readinessProbe.httpGet.path: \"a b\" is not a path: it starts with / and has printable ASCII characters without spaces",
         ),
         (
+            "readinessProbe: {httpGet: {port: 8080, path: '/a b'}}",
+            "spec.readinessProbe.httpGet.path: \"/a b\" is not a path: it starts with / and has printable ASCII characters without spaces",
+        ),
+        (
+            "readinessProbe: {httpGet: {port: 8080, path: ready}}",
+            "spec.readinessProbe.httpGet.path: \"ready\" is not a path: it starts with / and has printable ASCII characters without spaces",
+        ),
+        (
+            "livenessProbe: {tcpSocket: {port: 8080}, successThreshold: 2}",
+            "spec.livenessProbe.successThreshold: must be 1",
+        ),
+        (
             "livenessProbe: {exec: {command: []}}",
             "spec.livenessProbe.exec.command: must name a program",
         ),
@@ -122,6 +134,38 @@ fn mistakes_in_limits_and_probes_say_what_to_do() {
             "spec.livenessProbe: set exactly one of httpGet, tcpSocket and exec",
         ),
     ]);
+}
+
+#[test]
+fn the_numbers_of_a_probe_have_their_ranges() {
+    let ranges = [
+        ("initialDelaySeconds", 0, 86_400),
+        ("periodSeconds", 1, 86_400),
+        ("timeoutSeconds", 1, 86_400),
+        ("successThreshold", 1, 1000),
+        ("failureThreshold", 1, 1000),
+    ];
+    for (name, min, max) in ranges {
+        let probe = |number: u32| {
+            format!("image: a\nreadinessProbe: {{tcpSocket: {{port: 8080}}, {name}: {number}}}")
+        };
+        for number in [min, max] {
+            valid(&probe(number));
+        }
+        for number in [max + 1].into_iter().chain((min > 0).then_some(0)) {
+            let told = format!("spec.readinessProbe.{name}: must be from {min} to {max}");
+            assert_eq!(problems(&probe(number)), [told]);
+        }
+    }
+}
+
+#[test]
+fn the_least_of_a_limit_is_enough() {
+    let limits = "{cpu: 10m, memory: 6Mi, pids: 1, sharedMemory: 1}";
+    let desired = valid(&format!("image: a\nresources: {{limits: {limits}}}"));
+    assert_eq!(desired.limits.nano_cpus, Some(10_000_000));
+    assert_eq!(desired.limits.memory, Some(6 << 20));
+    valid("image: a\nlivenessProbe: {tcpSocket: {port: 8080}, successThreshold: 1}");
 }
 
 #[test]
