@@ -440,6 +440,22 @@ fn a_profile_that_cannot_be_named_is_allowed_where_some_are() {
 }
 
 #[test]
+fn amounts_are_shown_in_the_largest_unit_that_fits_whole() {
+    for (amount, shown) in [
+        (0, "0"),
+        (1023, "1023"),
+        (1 << 10, "1Ki"),
+        (3 << 20, "3Mi"),
+        (1536 << 20, "1536Mi"),
+        (2 << 30, "2Gi"),
+        ((1 << 30) + 1, "1073741825"),
+    ] {
+        assert_eq!(bytes(amount), shown);
+    }
+    assert_eq!((cpus(2_000_000_000), cpus(1_500_000_000)), ("2".to_owned(), "1500m".to_owned()));
+}
+
+#[test]
 fn a_violation_is_a_problem_of_the_policys_and_all_of_them_are_one_text() {
     let violation = |field: &str| Violation::new(field, "true", "privileged", "false");
     let problem = Problem::from(violation("spec.a"));

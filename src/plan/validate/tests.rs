@@ -274,6 +274,49 @@ fn a_huge_environment_value_is_refused_and_not_quoted() {
 }
 
 #[test]
+fn limits_by_themselves_are_read_as_in_a_spec() {
+    let limits = |text: &str| serde_yaml::from_str::<ResourceLimits>(text).unwrap();
+    let read =
+        read_limits(&limits("{cpu: 500m, memory: 1Gi, pids: 7, sharedMemory: 1Mi}")).unwrap();
+    let running = Limits { nano_cpus: Some(500_000_000), memory: Some(1 << 30), pids: Some(7) };
+    assert_eq!(read, (running, Some(1 << 20)));
+    assert_eq!(read_limits(&limits("{}")), Ok((Limits::default(), None)));
+    let told = read_limits(&limits("{memory: much}")).unwrap_err();
+    assert!(told[0].to_string().starts_with("spec.resources.limits.memory: \"much\""), "{told:?}");
+}
+
+#[test]
+fn whether_no_new_privileges_was_asked_for_is_remembered() {
+    let asks = |context: &str| valid(&format!("image: a\n{context}")).asks_no_new_privileges;
+    assert!(asks("securityContext: {allowPrivilegeEscalation: false}"));
+    assert!(!asks("securityContext: {allowPrivilegeEscalation: true}"));
+    assert!(!asks("securityContext: {runAsUser: 5}"));
+    assert!(!asks(""));
+}
+
+#[test]
+fn each_seccomp_profile_is_read() {
+    let profile = |profile: &str| {
+        let text = format!("image: a\nsecurityContext: {{seccompProfile: {profile}}}");
+        valid(&text).container.security.seccomp
+    };
+    assert_eq!(profile("{type: RuntimeDefault}"), Seccomp::RuntimeDefault);
+    assert_eq!(profile("{type: Unconfined}"), Seccomp::Unconfined);
+    let file = profile("{type: Localhost, localhostProfile: /p/a.json}");
+    assert_eq!(file, Seccomp::Localhost("/p/a.json".into()));
+    let told = "spec.securityContext.seccompProfile: localhostProfile goes with type Localhost, and only with it";
+    for wrong in ["{type: Localhost}", "{type: RuntimeDefault, localhostProfile: /p/a.json}"] {
+        assert_eq!(problems(&format!("securityContext: {{seccompProfile: {wrong}}}")), [told]);
+    }
+}
+
+#[test]
+fn a_grace_of_a_day_is_the_longest() {
+    let grace = valid("image: a\nterminationGracePeriodSeconds: 86400").grace;
+    assert_eq!(grace.as_secs(), 86_400);
+}
+
+#[test]
 fn a_mode_of_the_engine_is_no_network_of_a_user() {
     assert!(is_network_name("lab") && is_network_name("lab_2.a-b"));
     for other in ["host", "Host", "none", "container:x", "-lab", "", "a/b"] {

@@ -115,3 +115,37 @@ fn one_alone_that_is_being_removed_is_judged_as_what_it_is() {
     case.observed.main = Some(Container { state, ..container("main", &case.desired) });
     assert_eq!(text(&case.plan()), "hold Suspended");
 }
+
+/// The old container runs under the sandbox's name, made from `main`, and a replacement made from `new` is there.
+fn before_the_switch(main: &str, new: &str, state: ContainerState) -> Plan {
+    let mut case = case();
+    case.observed.main = Some(container("main", &desired(main)));
+    case.observed.replacement = Some(Container { state, ..container("new", &desired(new)) });
+    case.plan()
+}
+
+#[test]
+fn only_a_replacement_that_can_run_and_is_wanted_takes_over() {
+    use ContainerState::{Created, Dead, Exited, Running};
+    let goes_on = "stop main, rename main to Predecessor";
+    for (main, new, state, planned) in [
+        ("app:0", "app:1", Created, format!("{goes_on}, start new; hold Replacing")),
+        ("app:0", "app:1", Running, format!("{goes_on}; hold Replacing")),
+        ("app:0", "app:1", Exited, "remove new".to_owned()),
+        ("app:0", "app:1", Dead, "remove new".to_owned()),
+        ("app:0", "app:2", Created, "remove new".to_owned()),
+        ("app:1", "app:1", Created, "remove new".to_owned()),
+    ] {
+        let plan = text(&before_the_switch(main, new, state));
+        assert_eq!(plan, planned, "{main} {new} {state}");
+    }
+}
+
+#[test]
+fn a_replacement_that_was_paused_goes_on() {
+    let mut case = replacing(ProbeView::Pending { message: String::new() });
+    if let Some(new) = &mut case.observed.replacement {
+        new.state = ContainerState::Paused;
+    }
+    assert_eq!(text(&case.plan()), "unpause new");
+}
