@@ -1,6 +1,7 @@
 //! An engine's words, made safe to show: its text is as hostile as what containers put into it, and an answer
 //! about a container has the container's environment in it, which no error may quote.
 
+use super::{Call, EngineError};
 use crate::sandbox::text::is_unsafe;
 
 /// Longest text kept of an engine's message, in bytes.
@@ -36,9 +37,19 @@ pub(super) fn word(word: &str) -> String {
     if plain { format!("{word:?}") } else { CUT.to_owned() }
 }
 
+/// An answer that cannot be read.
+pub(super) fn garbled(call: Call, message: &str) -> EngineError {
+    EngineError::Garbled { call: call.name(), message: clean(message) }
+}
+
+/// An answer that a parser cannot read, in its words, but for the values that these quote.
+pub(super) fn unreadable(call: Call, error: &impl ToString) -> EngineError {
+    garbled(call, &without_values(&error.to_string()))
+}
+
 /// A parser's message without the values that it quotes. serde quotes text as `string "…"`, and the names of
 /// variants and fields in backticks.
-pub(super) fn without_values(message: &str) -> String {
+fn without_values(message: &str) -> String {
     let hidden = between(message, "\"", "\"");
     ["unknown variant `", "unknown field `"]
         .into_iter()
@@ -55,6 +66,17 @@ fn between(text: &str, start: &str, end: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parsers_error_quotes_no_value() {
+        let error = serde_json::from_str::<Vec<String>>(r#""TOKEN=a\"b""#).unwrap_err();
+        assert!(error.to_string().contains("TOKEN"), "{error}");
+        let said = unreadable(Call::Inspect, &error).to_string();
+        assert!(!said.contains("TOKEN") && said.contains("expected a sequence"), "{said}");
+        let said = without_values("unknown variant `TOKEN`=`x`, expected `a` or `b` at line 1");
+        assert_eq!(said, "unknown variant `…`, expected `a` or `b` at line 1");
+        assert_eq!(without_values("missing field `Id`"), "missing field `Id`");
+    }
 
     #[test]
     fn only_a_plain_word_is_quoted() {

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::engine::text::{clean, without_values};
+use crate::engine::text::clean;
+pub(super) use crate::engine::text::{garbled, unreadable};
 use crate::engine::{Call, EngineError};
 use crate::plan::ContainerId;
 
@@ -140,16 +141,6 @@ pub(super) fn about(id: &ContainerId, error: EngineError) -> EngineError {
 /// Whether a start was refused because the virtual machine of a server that died is still there.
 pub(super) fn is_left_over(error: &EngineError) -> bool {
     matches!(error, EngineError::Busy(message) if message.starts_with(LEFT_OVER))
-}
-
-/// An answer that a parser cannot read, in its words, but for the values that these quote.
-pub(super) fn unreadable(call: Call, error: &impl ToString) -> EngineError {
-    garbled(call, &without_values(&error.to_string()))
-}
-
-/// An answer that cannot be read.
-pub(super) fn garbled(call: Call, message: &str) -> EngineError {
-    EngineError::Garbled { call: call.name(), message: clean(message) }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bollard::errors::Error;
 
 use super::connect::Address;
-use crate::engine::text::{clean, without_values};
+use crate::engine::text::clean;
+pub(super) use crate::engine::text::{garbled, unreadable};
 use crate::engine::{Call, EngineError};
 
 /// One line of [`MEANINGS`]; the first that matches decides.
@@ -210,17 +211,6 @@ pub(super) fn translate(
         | Error::RequestTimeoutError => EngineError::OutcomeUnknown { call: call.name(), after },
         other => unreadable(call, other),
     }
-}
-
-/// An answer that a parser cannot read, in its words, but for the values that these quote: an answer about
-/// a container has its environment in it.
-pub(super) fn unreadable(call: Call, error: &impl ToString) -> EngineError {
-    garbled(call, &without_values(&error.to_string()))
-}
-
-/// An answer that cannot be read.
-pub(super) fn garbled(call: Call, message: &str) -> EngineError {
-    EngineError::Garbled { call: call.name(), message: clean(message) }
 }
 
 /// The I/O error at the root of a failed connection.

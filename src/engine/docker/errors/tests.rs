@@ -162,14 +162,3 @@ fn a_missing_container_is_named_whatever_the_engine_says_around_it() {
         assert_eq!(error, EngineError::NoSuchContainer("87".to_owned()), "{message}");
     }
 }
-
-#[test]
-fn a_parsers_error_quotes_no_value() {
-    let error = serde_json::from_str::<Vec<String>>(r#""TOKEN=a\"b""#).unwrap_err();
-    assert!(error.to_string().contains("TOKEN"), "{error}");
-    let said = unreadable(Call::Inspect, &error).to_string();
-    assert!(!said.contains("TOKEN") && said.contains("expected a sequence"), "{said}");
-    let said = without_values("unknown variant `TOKEN`=`x`, expected `a` or `b` at line 1");
-    assert_eq!(said, "unknown variant `…`, expected `a` or `b` at line 1");
-    assert_eq!(without_values("missing field `Id`"), "missing field `Id`");
-}
